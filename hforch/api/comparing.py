@@ -46,7 +46,7 @@ def compare(
         worst: the number of samples per job whose differences `rows` contain.
         confidence: the confidence level of intervals and tests, at least 0.5 and less than 1.
         margin: the largest relative difference that counts as a tie, at least 0 and less than 1.
-        strict: whether jobs qualify only if it is shown that they meet the requirements.
+        strict: whether jobs qualify only if the data confirms that they meet the requirements.
         skip_damaged: skip invalid lines of samples.jsonl and unreadable records.
 
     Returns:

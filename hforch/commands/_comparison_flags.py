@@ -26,7 +26,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baseline",
         metavar="JOB|SETTING=VALUE,...",
-        help="compare outputs with this job, or with the job that has these settings (default: the most precise job)",
+        help="compare outputs with those of this job, or of the job with these settings (default: the most precise)",
     )
     parser.add_argument(
         "--require",
@@ -39,7 +39,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--optimize",
         metavar="METRIC[,METRIC...]",
-        help="recommend the job with the best METRIC among those that meet the requirements; the other metrics decide"
+        help="recommend the job with the best METRIC among those that meet the requirements; further metrics decide"
         " between jobs that tie (default: memory, then disk)",
     )
     parser.add_argument(
@@ -54,10 +54,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         metavar="FRACTION",
         type=float,
         default=0.02,
-        help="the largest relative difference that counts as a tie (default: 0.02)",
+        help="the largest relative difference that counts as a tie (default: 0.02, which is 2%%)",
     )
     parser.add_argument(
-        "--strict", action="store_true", help="jobs qualify only if it is shown that they meet the requirements"
+        "--strict", action="store_true", help="qualify a job only if the data confirms that it meets the requirements"
     )
 
 
@@ -67,7 +67,7 @@ def add_skip_damaged(parser: argparse.ArgumentParser, others: str = "") -> None:
     Args:
         others: what else the command skips.
     """
-    told = f"skip invalid lines of samples.jsonl{others}, and list them"
+    told = f"skip and list invalid lines of samples.jsonl{others}"
     parser.add_argument("--skip-damaged", action="store_true", help=told)
 
 

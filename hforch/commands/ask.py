@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from hforch.report.answer_watcher import AnswerWatcher
 
 EXAMPLE = """\
-Only the answer is printed on stdout (streamed to a terminal); progress, warnings and errors go to stderr. Nothing is
-recorded. The exit code is that of a run: 0; 1 if it fails; 2 for an invalid configuration; 130 if interrupted.
+Only the answer is printed on stdout (a terminal shows it while it is generated); progress, warnings and errors are
+printed on stderr. Nothing is recorded. Exit codes are those of a run: 0 success; 1 failure; 2 an error in the
+configuration or usage; 130 interrupted.
 
 examples:
   hforch ask "What is the capital of France?"
@@ -32,9 +33,9 @@ def main(argv: list[str]) -> int:
         "words",
         metavar="QUESTION",
         nargs="+",
-        help="the question, or - to read it from standard input; other words are overrides: key=value",
+        help="the question, or - to read it from standard input; other arguments are overrides, key=value",
     )
-    parser.add_argument("--config-dir", metavar="CONFIG_DIR", type=Path, help="a directory with your own options")
+    parser.add_argument("--config-dir", metavar="CONFIG_DIR", type=Path, help="a directory with custom options")
     parser.add_argument("--config-name", metavar="NAME", help="the primary config (default: config)")
     parser.add_argument(
         "--json", action="store_true", help="print the answer, finish reason, usage and timings as JSON"

@@ -6,10 +6,10 @@ from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 from hforch.utils.tested_versions import SETS, constraints_file
 
-DESCRIPTION = "Print the path of a constraints file for pip with the package versions that hforch was tested with."
+DESCRIPTION = "Print the path of a pip constraints file with the package versions that hforch was tested with."
 EXAMPLE = """examples:
-  pip install --no-deps hforch-*.whl                            first hforch alone,
-  pip install -c "$(hforch constraints)" 'hforch[genai]'        then its dependencies, at the tested versions
+  pip install --no-deps hforch-*.whl                            install hforch alone,
+  pip install -c "$(hforch constraints)" 'hforch[genai]'        then its dependencies at the tested versions
   pip install -c "$(hforch constraints --newest)" hforch        the newest versions that were tested, without OpenVINO
 """
 
@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--newest",
         action="store_true",
-        help="the newest versions that were tested; without OpenVINO, which requires an older transformers",
+        help="print the path of the file with the newest tested versions, for hforch without OpenVINO",
     )
     options = parser.parse_args(argv)
     name = "newest" if options.newest else "tested"

@@ -11,7 +11,7 @@ from hforch.commands._cache_entries import cache_rows
 from hforch.commands._parser import CommandParser
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 
-DESCRIPTION = "Show CPU features, memory, package versions, devices and cached models of this machine."
+DESCRIPTION = "Show the CPU features, memory, package versions, devices and cached models of this machine."
 EXAMPLE = """examples:
   hforch doctor
   hforch doctor --json > machine.json
@@ -19,10 +19,10 @@ EXAMPLE = """examples:
   hforch doctor --bandwidth                  measure the memory read bandwidth, for the metric mbu
   hforch doctor --clean exports              remove all exported models
   hforch doctor --clean int8-60881698        remove the entry whose name starts with this
-  hforch doctor --clean all --older-than 30  remove all entries that are more than 30 days old
+  hforch doctor --clean all --older-than 30  remove all entries that are at least 30 days old
 """
 WHAT = """remove cache entries: a name, the start of a name, a pattern such as 'int8-*', a kind (wheels, checkpoints,
-exports, tokenizers), incomplete, or all"""
+exports, tokenizers, engine_checks), incomplete, or all"""
 SHOWN = 6  # maximum number of cache entries shown, so that the output fits on one screen
 # Required packages that are listed if they have the tested version; the others are only counted.
 KNOWN = ("torch", "transformers", "langchain-core", "langchain-huggingface", "hydra-core", "accelerate")
@@ -36,7 +36,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--bandwidth", action="store_true", help="measure and store the memory read bandwidth")
     parser.add_argument("--clean", nargs="*", metavar="WHAT", help=WHAT)
     parser.add_argument(
-        "--older-than", type=float, metavar="DAYS", help="with --clean: remove only entries older than DAYS days"
+        "--older-than",
+        type=float,
+        metavar="DAYS",
+        help="with --clean: remove only entries that are at least DAYS days old",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="with --clean: list what would be removed, without removing it"

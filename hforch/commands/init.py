@@ -87,10 +87,10 @@ README = """\
     hforch verify recipes/winner.yaml
 
 - `inputs/questions.jsonl`: the questions, each with a string that the answer should contain
-- `conf/`: your own options, one directory per group and one file per option; `conf/project.yaml` selects among them,
-  for every hforch command in this directory
+- `conf/`: custom options, one directory per group and one file per option; `conf/project.yaml` selects the options
+  that every hforch command in this directory uses
 - `recipes/`: recipes, files with settings and sweep parameters
-- `schema/`: JSON Schemas for editors that complete and validate YAML; `hforch schema --write schema` updates them
+- `schema/`: JSON Schemas, for completion and validation in editors; `hforch schema --write schema` updates them
 - `outputs/`: the records of all runs
 """
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 HEADERS = ("started", "what", "status", "jobs", "checks", "directory")
 EXAMPLE = """\
-The list has the start time, the overrides (for a sweep, the settings that differ between its jobs), the status, the
-number of jobs, the passed checks, and the directory. In the other commands, `latest` stands for the first directory of
-this list, and `latest/3` for job 3 in it.
+The columns are the start time, the overrides (for a sweep, the settings that differ between its jobs), the status, the
+number of jobs, the passed checks, and the directory. In other commands, `latest` stands for the first directory in this
+list, and `latest/3` for job 3 of that sweep.
 
 examples:
   hforch ls

@@ -11,17 +11,19 @@ from hforch.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMET, ConfigError, Mistake
 from hforch.utils.paths import expanded
 
 EXAMPLE = """\
-The report is a single self-contained file; opening it requires neither a network nor hforch.
+The report is a single self-contained file; viewing it requires neither hforch nor a network connection.
 
 examples:
   hforch report outputs/2026-11-23/10-15-00-123456
   hforch report latest
   hforch report DIR --require 'kl_mean<=0.05' --optimize tokens_per_s
   hforch report DIR OTHER_DIR -o both.html
-  hforch run recipes/precision_cost.yaml --report        write it at the end of a run or sweep
+  hforch run recipes/precision_cost.yaml --report        write the report at the end of a run or sweep
 
-With very many inputs, the report shows a sample of them; --inputs N sets the approximate number. Exit code 1: some jobs
-or samples are damaged (listed in the report; 0 with --skip-damaged). Exit code 3: no job meets all requirements.
+If there are very many inputs, the report shows a sample of them; --inputs N sets the approximate number.
+
+Exit code 1: some jobs or samples are damaged; the report lists them (exit code 0 with --skip-damaged). Exit code 3: no
+job meets all requirements.
 """
 
 

@@ -17,7 +17,7 @@ from hforch.utils.paths import expanded, is_special
 from hforch.utils.redaction import STRUCK
 
 EXAMPLE = """\
-Completed batches are kept; missing and failed ones are run. Nothing is run if the
+Completed batches are kept; missing and failed ones are run. It is an error if the
 configuration, the inputs or the model has changed. runtime.rounds=N, with a larger
 number than before, measures more rounds.
 
@@ -28,8 +28,8 @@ examples:
 """
 
 
-GRANTED = """overrides of the earlier command that can run code or change Hydra's settings; repeat them to confirm that
-you trust them; or runtime.rounds=N, to measure more rounds"""
+GRANTED = """overrides of the earlier command that can run code or change Hydra's settings, repeated to confirm that you
+trust them; or runtime.rounds=N, to measure more rounds"""
 AGAIN = "if you trust it, pass it again"
 ROUNDS = "runtime.rounds"
 

@@ -7,15 +7,17 @@ from pathlib import Path
 from hforch.errors import EXIT_OK, ConfigError, Mistake
 
 HELP = """\
-hforch run RECIPE.yaml [key=value ...] [flags]
+hforch run RECIPE [key=value ...] [flags]
 
-Run a recipe: a YAML file with options, values and sweep parameters. Overrides on the command line take precedence: a
-value replaces the recipe's value, and an option replaces all of the recipe's settings for that group. Accepts all
-hforch flags (see hforch --help). If there is no such file, NAME stands for recipes/NAME.yaml, or for a recipe that is
-installed with hforch; without arguments, hforch run lists those.
+Run a recipe: a YAML file with options, values and sweep parameters. RECIPE is the path of the file, or a name: NAME
+stands for recipes/NAME.yaml or, if that file does not exist, for the recipe NAME that is installed with hforch. Without
+arguments, hforch run lists the installed recipes.
+
+Overrides on the command line take precedence: a value replaces the recipe's value, and an option replaces all of the
+recipe's settings for that group. All flags of hforch are accepted (see hforch --help).
 
 examples:
-  hforch run                                                  list the recipes of hforch
+  hforch run                                                  list the installed recipes
   hforch run recipes/step_by_step.yaml
   hforch run step_by_step
   hforch run recipes/step_by_step.yaml backend=openvino generation.max_new_tokens=32
@@ -34,7 +36,7 @@ A recipe looks like this:
       params:
         stop: none,newline
 
-Instead of a sweep, or in addition to it, a recipe can list combinations, which are overrides of one job each:
+Instead of a sweep, or in addition to it, a recipe can list jobs, each with its overrides:
 
   jobs:
     - {backend: pytorch, precision: fp32}
@@ -49,12 +51,12 @@ def main(argv: list[str]) -> int:
             return EXIT_OK
         from hforch.commands._recipes import shipped_recipes
 
-        print("recipes of hforch (hforch run NAME):")
+        print("installed recipes (hforch run NAME):")
         shipped = shipped_recipes()
         width = max(map(len, shipped), default=0)
         for name, description in shipped.items():
             print(f"  {name:<{width}}  {description}")
-        hint = "hforch run RECIPE.yaml, or hforch run NAME; hforch run --help shows how to write a recipe"
+        hint = "use hforch run RECIPE.yaml or hforch run NAME; hforch run --help shows how to write a recipe"
         raise ConfigError([Mistake("", "hforch run requires a recipe", hint=hint)])
     from hforch.app.hydra_app import run_app
 

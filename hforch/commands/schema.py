@@ -21,7 +21,7 @@ EXAMPLE = """examples:
   hforch schema record                            record.json; also: sample (a line of samples.jsonl), sweep
   hforch schema --write schema                    write all schemas to a directory
 
-Editors with the YAML language server complete and validate a file that starts with this line:
+Editors that use the YAML language server offer completion and validation in a file that starts with this line:
   # yaml-language-server: $schema=recipe.schema.json
 """
 

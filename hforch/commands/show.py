@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from hforch.comparison.entries import Entry
 
 EXAMPLE = """\
-For a sweep, it lists the jobs.
+For a sweep, hforch show lists the jobs.
 
 examples:
   hforch show latest
   hforch show outputs/2026-11-23/10-15-00-123456
-  hforch show latest/3 --failed         job 3 of the latest sweep: only answers that failed, or failed a check
+  hforch show latest/3 --failed         job 3 of the latest sweep, only its answers with errors or failed checks
   hforch show latest --json             the record with its samples
 """
 
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
         type=run_directory,
         help=f"the directory of a run, or of a sweep or one of its jobs; {HELP}, `latest/3` is its job 3",
     )
-    parser.add_argument("--failed", action="store_true", help="omit answers that passed all checks")
+    parser.add_argument("--failed", action="store_true", help="show only answers with errors or failed checks")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_skip_damaged(parser)
     args = parser.parse_intermixed_args(argv)

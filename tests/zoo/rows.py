@@ -68,7 +68,7 @@ def make(case: Case, run: Run, core: int, keep: Path | None = None, resume: bool
         error = "" if built else _step(run, top / "build.log", [str(core), "build", case.name, str(folder)])
         if error:
             row.is_created = False
-            row.note = f"transformers cannot create it: {error}"
+            row.note = f"transformers cannot create the model: {error}"
         else:
             reference = Reference(**json.loads((folder / "reference.json").read_text(encoding="utf-8")))
             row.note = reference.remark

@@ -202,7 +202,7 @@ def _recorded(found: Deviation, agrees: bool) -> dict[str, Any]:
 def _wrong(engine: Engine, config: Mapping[str, Any], found: Deviation) -> str:
     kind = config.get("model_type", "unknown")
     return (
-        f"openvino_genai runs {engine.name} (architecture {kind!r}) incorrectly: at full precision, the"
-        f" log-probabilities of {found.tokens} tokens differ from OpenVINO's by up to {found.largest:.3g} nats, after"
-        f" prompts of up to {found.longest} tokens. Use backend=openvino."
+        f"openvino_genai runs {engine.name} (architecture {kind!r}) incorrectly: at full precision, its"
+        f" log-probabilities differ from OpenVINO's by up to {found.largest:.3g} nats ({found.tokens} generated tokens,"
+        f" after prompts of up to {found.longest} tokens). Use backend=openvino."
     )
