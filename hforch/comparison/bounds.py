@@ -53,7 +53,7 @@ class Bound:
         return value is not None and MEETS[self.relation](value, self.value)
 
     def doubt(self, row: Row) -> str | None:
-        """Return why a requirement that a row meets is not shown to be met; None if it is shown."""
+        """Return why a requirement that a row meets is not confirmed; None if it is."""
         value, estimate = row.metrics.get(self.metric), row.estimates.get(self.metric)
         if value is None or estimate is None:  # infinite, because all outputs match
             return None
@@ -76,10 +76,9 @@ class Bound:
         )
         needed = inputs_for(value - self.value, deviation, interval.confidence)
         if needed is None:
-            return "; the value is too close to the requirement to show it with more inputs"
-        return (
-            f"; about {about(max(1, needed - interval.units))} more inputs would show it, if they give the same value"
-        )
+            return "; the value is too close to the requirement to be confirmed by more inputs"
+        more = about(max(1, needed - interval.units))
+        return f"; about {more} more inputs would confirm it, if they give the same value"
 
     def miss(self, row: Row) -> float:
         """Return how far a row is from meeting the requirement, as a fraction of the required value.

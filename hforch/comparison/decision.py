@@ -35,7 +35,7 @@ class Decision:
         outcome: whether the recommended job is shown to be the best (`winner`) or one of several that are as good
             (`tie`), or more measurements are needed (`undecided`); `none` if nothing is optimized or no job qualifies.
         ranking: the jobs ranked by the first optimized metric.
-        not_shown: qualified rows that meet requirements, but are not shown to, each with the reasons.
+        unconfirmed: qualified rows whose requirements are met but not confirmed, each with the reasons.
         remark: a warning about few inputs or rounds; None if there are enough, or the outcome is undecided.
         variation: how much the speeds vary, if they are ranked; None if they were measured once.
     """
@@ -47,7 +47,7 @@ class Decision:
     reason: str
     outcome: Outcome = "none"
     ranking: Ranking | None = None
-    not_shown: Doubts = field(default_factory=list)
+    unconfirmed: Doubts = field(default_factory=list)
     remark: str | None = None
     variation: str | None = None
 
@@ -100,14 +100,14 @@ def decide(
         bounds: the requirements.
         optimize: the metrics, most important first; the later ones decide between jobs that tie.
         margin: the largest relative difference that counts as a tie.
-        strict: whether jobs that are not shown to meet a requirement are refused.
+        strict: whether jobs with an unconfirmed requirement are refused.
     """
     doubts = [(row, found) for row in comparison.rows if (found := _doubts(row, bounds))]
     doubted = {row.entry.name: found for row, found in doubts} if strict else {}
     refused = [
         (row, reasons)
         for row in comparison.rows
-        if (reasons := _reasons(row, bounds) or [f"not shown: {one}" for one in doubted.get(row.entry.name, [])])
+        if (reasons := _reasons(row, bounds) or [f"not confirmed: {one}" for one in doubted.get(row.entry.name, [])])
     ]
     out = {row.entry.name for row, _ in refused}
     qualified = [row for row in comparison.rows if row.entry.name not in out]
@@ -117,10 +117,10 @@ def decide(
     rules = Rules(comparison.confidence, margin, comparison.drifts, bool(refused))
     pareto = pareto_set(qualified, _judge(rules))
     if not optimize:
-        return Decision(qualified, refused, pareto, None, "", not_shown=doubts)
+        return Decision(qualified, refused, pareto, None, "", unconfirmed=doubts)
     ranking = rank(qualified, BY_NAME[optimize[0]], rules)
     if isinstance(ranking, str):
-        return Decision(qualified, refused, pareto, None, ranking, not_shown=doubts)
+        return Decision(qualified, refused, pareto, None, ranking, unconfirmed=doubts)
     winner, tie_break = (ranking.best, None) if ranking.outcome != "tie" else break_tie(ranking.tied, optimize, rules)
     reason = recommendation(ranking, winner, tie_break, len(qualified), rules)
     recommended = None if ranking.outcome == "undecided" else winner
@@ -161,9 +161,7 @@ def _reasons(row: Row, bounds: Sequence[Bound]) -> list[str]:
 def _nearest_miss(rows: Sequence[Row], bounds: Sequence[Bound], doubted: dict[str, list[str]]) -> str:
     if doubted:
         name, doubts = next(iter(doubted.items()))
-        return (
-            f"no job is shown to qualify; job {name} meets the requirements, but does not show it: {'; '.join(doubts)}"
-        )
+        return f"no job is confirmed to qualify; job {name} meets the requirements, but {'; '.join(doubts)}"
     if not bounds:
         return "no job finished"
     misses = {row.entry.name: [(bound.miss(row), bound) for bound in bounds if not bound.is_met(row)] for row in rows}

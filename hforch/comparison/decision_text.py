@@ -81,7 +81,7 @@ def _undecided(ranking: Ranking, winner: Row, tie_break: Ranking | None, rules: 
 
 
 def _what_would_show(ranking: Ranking, open_ones: Sequence[Rival], rules: Rules) -> str:
-    """Return what to measure to decide between the best job and those that are not shown to be worse."""
+    """Return what to measure to decide between the best job and those that are not confirmed to be worse."""
     if ranking.metric.kind != "speed":
         return _more_inputs(ranking, open_ones, rules)
     together = {one.row.entry.directory.parent for one in open_ones} == {ranking.best.entry.directory.parent}
@@ -96,7 +96,7 @@ def _what_would_show(ranking: Ranking, open_ones: Sequence[Rival], rules: Rules)
     command = shlex.join(
         ["hforch", "resume", str(ranking.best.entry.directory.parent), f"runtime.rounds={measured + more}"]
     )
-    return f"About {about(more)} more round{'s' * (more > 1)} would probably show it: {command}"
+    return f"About {about(more)} more round{'s' * (more > 1)} would probably decide it: {command}"
 
 
 def _rounds(ranking: Ranking, one: Rival, rules: Rules) -> int | None:
@@ -121,7 +121,7 @@ def _more_inputs(ranking: Ranking, open_ones: Sequence[Rival], rules: Rules) -> 
     if None in needed:
         return "They are too similar to distinguish with a reasonable number of inputs"
     most = max(one or 1 for one in needed)
-    return f"About {about(most)} more input{'s' * (most > 1)} would probably show it"
+    return f"About {about(most)} more input{'s' * (most > 1)} would probably decide it"
 
 
 def _number_of_rounds(row: Row) -> int:

@@ -1,4 +1,4 @@
-"""The Pareto set of jobs over speed, memory and quality: those that are not shown to be dominated."""
+"""The Pareto set of jobs over speed, memory and quality: those that are not confirmed to be dominated."""
 
 from __future__ import annotations
 

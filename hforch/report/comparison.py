@@ -207,11 +207,11 @@ def decision_lines(decision: Decision) -> Iterator[str]:
     yield f"qualified: {', '.join(row.entry.name for row in decision.qualified) or 'none'}"
     for row, reasons in decision.refused:
         yield f"  not qualified: {row.title}: {'; '.join(reasons)}"
-    for row, doubts in decision.not_shown:
-        yield f"  not shown: {row.title}: {'; '.join(doubts)}"
+    for row, doubts in decision.unconfirmed:
+        yield f"  not confirmed: {row.title}: {'; '.join(doubts)}"
     if decision.pareto:
         names = ", ".join(row.entry.name for row in decision.pareto)
-        yield f"Pareto-optimal in speed, memory and quality (not shown to be dominated): {names}"
+        yield f"Pareto set in speed, memory and quality (no other job is confirmed to be better): {names}"
     if decision.reason:
         yield decision.reason
     if decision.remark:

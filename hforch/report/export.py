@@ -92,7 +92,7 @@ def to_data(comparison: Comparison, decision: Decision | None = None) -> dict[st
             "winner": decision.winner.entry.name if decision.winner else None,
             "outcome": decision.outcome,
             "tied": [row.entry.name for row in decision.tied],
-            "not_shown": {row.entry.name: doubts for row, doubts in decision.not_shown},
+            "unconfirmed": {row.entry.name: doubts for row, doubts in decision.unconfirmed},
             "ranking": decision.ranking and _ranking(decision.ranking),
             "reason": decision.reason,
             "remark": decision.remark,

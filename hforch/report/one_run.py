@@ -105,4 +105,4 @@ def _answers(
             if check["passed"] and sample["error"] is None:
                 yield f"check passed: {check['name']}", "green"
     if omitted:
-        yield f"\nnot shown: {omitted} without an error or a failed check", "dim"
+        yield f"\nomitted: {omitted} without an error or a failed check", "dim"

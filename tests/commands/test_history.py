@@ -122,9 +122,9 @@ def test_show_can_omit_answers_that_passed(ran: Path, tmp_path: Path) -> None:
     words = ("inputs.items=[{question: a, expected: ' '}, {question: b, expected: q}]", "hydra.run.dir=run")
     hforch(*FAKE[:-1], "checks.strip=false", *words, cwd=tmp_path)
     whole, failed = (hforch("show", "run", *flags, cwd=tmp_path).stdout for flags in ((), ("--failed",)))
-    assert "check passed: icontains {expected}" in whole and "not shown" not in whole
+    assert "check passed: icontains {expected}" in whole and "omitted" not in whole
     assert "] a\n" not in failed and "] b\n" in failed
-    assert "not shown: 1 without" in failed
+    assert "omitted: 1 without" in failed
     found = json.loads(hforch("show", "run", "--failed", "--json", cwd=tmp_path).stdout)
     assert [one["index"] for one in found["samples"]] == [1]
 

@@ -124,7 +124,7 @@ def test_repeats_within_one_load_show_no_difference_between_jobs(tmp_path: Path)
     assert (found.outcome, found.winner) == ("undecided", None)
     assert found.reason == (
         "cannot determine which of jobs 1 or 0 has the highest tokens_per_s: job 1 has 21.0 tokens/s, +5.0% vs. job 0"
-        " (no interval: measured once, and no batch was timed again). About 2 more rounds would probably show it:"
+        " (no interval: measured once, and no batch was timed again). About 2 more rounds would probably decide it:"
         f" hforch resume {tmp_path} runtime.rounds=3"
     )
 
@@ -401,7 +401,7 @@ def test_few_discordant_inputs_leave_it_undecided_with_the_number_that_is_missin
     checked(tmp_path / "1", "int8", [True] * 8 + [False] * 2)
     found = decided(tmp_path, optimize="checks")
     assert (found.outcome, found.winner) == ("undecided", None)
-    assert "p = 1.00. About" in found.reason and "more inputs would probably show it" in found.reason
+    assert "p = 1.00. About" in found.reason and "more inputs would probably decide it" in found.reason
 
 
 def test_inputs_that_only_one_job_answered_are_named(tmp_path: Path) -> None:
@@ -413,25 +413,25 @@ def test_inputs_that_only_one_job_answered_are_named(tmp_path: Path) -> None:
     )
 
 
-def test_a_requirement_may_be_met_but_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_requirement_may_be_met_but_not_confirmed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     checked(tmp_path / "0", "fp32", [True] * 19 + [False])
     found = decided(tmp_path, "checks>=0.9", optimize="checks")
     assert names(found.qualified) == ["0"]
-    ((_, (doubt,)),) = found.not_shown
+    ((_, (doubt,)),) = found.unconfirmed
     assert doubt.startswith("checks>=0.9: checks is 95%, with a 95% interval of [76%, 99%]; about ")
-    assert doubt.endswith("more inputs would show it, if they give the same value")
+    assert doubt.endswith("more inputs would confirm it, if they give the same value")
     assert decided(tmp_path, "checks>=0.9", optimize="checks", strict=True).qualified == []
     assert cli.main(["compare", str(tmp_path), "--require", "checks>=0.9"]) == 0
-    assert "not shown: 0: checks>=0.9" in capsys.readouterr().out
+    assert "not confirmed: 0: checks>=0.9" in capsys.readouterr().out
     assert cli.main(["compare", str(tmp_path), "--require", "checks>=0.9", "--strict"]) == 3
-    assert "no job is shown to qualify" in capsys.readouterr().out
+    assert "no job is confirmed to qualify" in capsys.readouterr().out
     assert cli.main(["compare", str(tmp_path), "--require", "checks>=0.7", "--strict"]) == 0
 
 
 def test_a_value_at_the_requirement_cannot_be_shown_with_more_inputs(tmp_path: Path) -> None:
     checked(tmp_path / "0", "fp32", [True] * 9 + [False])
-    ((_, (doubt,)),) = decided(tmp_path, "checks>=0.9").not_shown
-    assert doubt.endswith("the value is too close to the requirement to show it with more inputs")
+    ((_, (doubt,)),) = decided(tmp_path, "checks>=0.9").unconfirmed
+    assert doubt.endswith("the value is too close to the requirement to be confirmed by more inputs")
 
 
 def test_jobs_that_tie_are_separated_by_memory_or_by_the_next_metric(tmp_path: Path) -> None:

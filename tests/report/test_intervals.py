@@ -107,10 +107,10 @@ def test_axe_finds_no_serious_violation(browser: Any, sweeps: dict[str, Path], o
 
 def test_requirements_that_are_not_shown_to_be_met_are_listed(browser: Any, sweeps: dict[str, Path]) -> None:
     seen = opened(browser, sweeps["winner"], charts=False)
-    assert "Met, but not shown with 95% confidence:" in seen.page.inner_text(".decision .doubts")
+    assert "Met, but not confirmed at 95% confidence:" in seen.page.inner_text(".decision .doubts")
     (line,) = seen.texts(".decision > ul li")
     assert re.match(r"job 2 \(precision=int4\): checks>=0.75: checks is 77%, with a 95% interval of \[59%, 88%\]", line)
-    assert seen.texts("table.jobs tbody tr:has-text('not shown: checks>=0.75') th button") == ["2"]
+    assert seen.texts("table.jobs tbody tr:has-text('not confirmed: checks>=0.75') th button") == ["2"]
 
 
 def test_a_long_comparison_is_truncated(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_sentence_names_the_confidence_level_and_metrics_without_intervals(
     hforch("report", str(sweeps["tie"]), "--confidence", "0.9", "-o", str(target))
     seen = open_page(browser, target, charts=False)
     text = seen.page.inner_text("#intervals")
-    assert "its 90% interval" in text and "disk (exact)" in text and "peak memory" in text
+    assert "The 90% interval" in text and "disk (exact)" in text and "peak memory" in text
     assert "(measured once in each load)" in text
     assert "90% interval" in seen.page.locator("table.jobs .interval").first.get_attribute("title")
 
@@ -253,7 +253,9 @@ def test_the_pareto_set_has_the_jobs_that_are_not_shown_to_be_dominated(browser:
     hforch("report", str(tmp_path), "--optimize", "peak_rss_mb")
     seen = open_page(browser, tmp_path / "report.html", charts=False)
     assert tagged(seen, "Pareto") == ["1", "2"]  # fp32 is shown to be slower and to need more memory
-    assert "not shown to be dominated" in seen.page.locator(".tag:text-is('Pareto')").first.get_attribute("title")
+    assert "no other qualified job is confirmed" in seen.page.locator(".tag:text-is('Pareto')").first.get_attribute(
+        "title"
+    )
     comparison = compare(read_jobs([tmp_path]))
     comparison.rows[1].metrics["checks"], comparison.rows[2].metrics["checks"] = 1.0, 0.5
     assert "quality): jobs 1, 2." in charts(comparison)[0]["says"]

@@ -227,7 +227,7 @@ def _units(some: Sequence[str]) -> int:
 def _job(row: Row, decision: Decision | None) -> dict[str, Any]:
     entry = row.entry
     refused = {} if decision is None else {one.entry.name: why for one, why in decision.refused}
-    doubted = {} if decision is None else {one.entry.name: unshown(why) for one, why in decision.not_shown}
+    doubted = {} if decision is None else {one.entry.name: unshown(why) for one, why in decision.unconfirmed}
     return {
         "name": entry.name,
         "label": row.label,

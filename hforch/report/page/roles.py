@@ -15,11 +15,10 @@ MARKS: dict[Role | None, str] = {"recommended": "★ ", "tie": "≈ ", "undecide
 """The mark before the name of a job in charts."""
 
 PARETO = (
-    "not shown to be dominated: no other qualified job is shown to be at least as good in speed, memory and quality"
+    "no other qualified job is confirmed to be at least as good in speed, memory and quality, and better in one of them"
 )
-PARETO += ", and better in one of them"
 MOST_RIVALS = 8  # maximum number of jobs in the table of evidence
-MOST_DOUBTS = 6  # maximum number of jobs at the top that are not shown to meet the requirements
+MOST_DOUBTS = 6  # maximum number of jobs at the top whose requirements are not confirmed
 
 
 def role_of(row: Row, decision: Decision | None) -> Role | None:
@@ -66,14 +65,14 @@ def evidence(decision: Decision | None) -> dict[str, Any] | None:
 
 
 def doubts(decision: Decision | None) -> dict[str, Any]:
-    """Return the requirements that qualified jobs are not shown to meet; those with a role come first."""
-    found = decision.not_shown if decision else []
+    """Return the unconfirmed requirements of qualified jobs; those with a role come first."""
+    found = decision.unconfirmed if decision else []
     ordered = sorted(found, key=lambda one: role_of(one[0], decision) is None)
     return {"jobs": [[row.title, *some] for row, some in ordered[:MOST_DOUBTS]], "of": len(found)}
 
 
 def unshown(doubts: Sequence[str]) -> list[str]:
-    """Return the requirements in the reasons why they are not shown to be met."""
+    """Return the requirements in the reasons why they are not confirmed."""
     return [doubt.partition(": ")[0] for doubt in doubts]
 
 

@@ -81,13 +81,13 @@ function evidenceTable({ evidence, confidence }) {
   return [scroller, el("p", { class: "quiet" }, notes.filter(Boolean).join(" "))];
 }
 
-/** Return the requirements that are met, but not shown to be, or null. */
+/** Return the requirements that are met, but not confirmed, or null. */
 function doubtsList({ doubts, confidence }) {
   if (!doubts.of) return null;
   const items = doubts.jobs.map(([title, ...some]) => el("li", {}, el("strong", {}, `job ${title}`), `: ${some.join("; ")}`));
   const left = doubts.of - doubts.jobs.length;
   if (left) items.push(el("li", {}, `${counted(left, "more job")} in the decision details`));
-  return [el("p", { class: "doubts" }, `Met, but not shown with ${percent(confidence)} confidence:`), el("ul", {}, items)];
+  return [el("p", { class: "doubts" }, `Met, but not confirmed at ${percent(confidence)} confidence:`), el("ul", {}, items)];
 }
 
 function both(samples, jobs, noun) {

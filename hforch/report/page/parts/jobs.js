@@ -100,7 +100,7 @@ function jobRow(job) {
   const said = [
     why ? el("p", { class: "why bad" }, why) : null,
     job.refused && job.refused.join() !== job.why ? el("p", { class: "why" }, `not qualified: ${job.refused.join("; ")}`) : null,
-    job.doubts ? el("p", { class: "why" }, `not shown: ${job.doubts.join("; ")}`) : null,
+    job.doubts ? el("p", { class: "why" }, `not confirmed: ${job.doubts.join("; ")}`) : null,
     job.notes.map((note) => el("p", { class: "why" }, note)),
   ];
   const again = el("button", { type: "button", class: "link", onclick: () => openAgain(place), title: "show how to run this job again" }, job.name);
