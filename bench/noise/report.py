@@ -68,7 +68,7 @@ def of_covariates(recording: Recording) -> Table:
             pooled = math.sqrt(pooled_reduction(pairs, covariate)) * before
             rows.append((backend, name, _percent(before), _percent(after), _percent(pooled)))
     columns = ("backend", "covariate", "SD of ln(ratio)", "regressed in each pair", "one slope from the other pairs")
-    return Table("Does a covariate lower the variance of the paired ratio?", columns, rows)
+    return Table("Effect of covariates on the variation of the paired ratio", columns, rows)
 
 
 def reduction(ratios: Sequence[float], apart: Sequence[float]) -> tuple[float, float]:

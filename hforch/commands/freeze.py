@@ -12,7 +12,7 @@ from hforch.utils.files import write_output
 from hforch.utils.paths import expanded
 
 EXAMPLE = """\
-The recipe contains the resolved configuration, the inputs, the model's revision or fingerprint, library versions, the
+The recipe contains the resolved configuration, the inputs, the model's fingerprint and revision, library versions, the
 machine, and the outputs.
 
 examples:

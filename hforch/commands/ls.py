@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 HEADERS = ("started", "what", "status", "jobs", "checks", "directory")
 EXAMPLE = """\
-The columns are the start time, the overrides (for a sweep, the settings that differ between its jobs), the status, the
-number of jobs, the passed checks, and the directory. In other commands, `latest` stands for the first directory in this
-list, and `latest/3` for job 3 of that sweep.
+The columns are the start time, the recipe and the overrides (for a sweep, also the settings that differ between its
+jobs), the status, the number of jobs, the passed checks, and the directory. In other commands, `latest` stands for the
+first directory in this list, and `latest/3` for job 3 of that sweep.
 
 examples:
   hforch ls
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int:
         from hforch.comparison.history import ROOTS
 
         places = [f"{one}/" for one in args.directories or ROOTS]
-        print(f"no runs found in {' and '.join(places)}", file=sys.stderr)
+        print(f"no runs found in {' or '.join(places)}", file=sys.stderr)
     return EXIT_OK
 
 

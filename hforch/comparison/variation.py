@@ -48,10 +48,10 @@ def variation_line(rows: Sequence[Row]) -> str | None:
     ]
     if not parts:
         return None
-    alone = (
-        "" if any(one.loads is not None for one in found) else "; each model was loaded once, so loads may differ more"
-    )
-    return f"standard deviation of tokens/s: {', '.join(parts)}{alone}"
+    line = f"standard deviation of tokens/s, over the qualified jobs: {', '.join(parts)}"
+    if any(one.loads is not None for one in found):
+        return line
+    return f"{line}; each model was loaded only once, so this does not include differences between loads"
 
 
 def _range(name: str, values: Sequence[float]) -> str | None:

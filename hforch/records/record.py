@@ -14,8 +14,8 @@ SCHEMA_VERSION = 2
 """Version of record.json and sweep.json; `versions.py` converts older versions."""
 
 Status = Literal["ok", "failed", "interrupted", "partial"]
-"""ok: every sample succeeded. failed: some or all samples failed. interrupted: by Ctrl-C, or between two rounds because
-another job failed (runtime.fail_fast). partial: the run has not finished; it is still running, or was killed."""
+"""ok: every sample succeeded. failed: some or all samples failed. interrupted: by Ctrl-C, or between two rounds by the
+failure of another job (runtime.fail_fast). partial: the run has not finished; it is still running, or was killed."""
 
 
 class Head(Part):

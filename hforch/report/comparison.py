@@ -172,7 +172,7 @@ def divergent_token_lines(token: DivergentToken) -> Iterator[str]:
     """Yield the position of a divergent token, and the most likely tokens of both jobs there."""
     after = f"after {token.before!r}" if token.before else "at the start"
     where = f"token {token.position} of the baseline's answer, {after}"
-    yield f"large KL divergence ({token.kl:.2f} nats) at {where}"
+    yield f"KL divergence {token.kl:.2f} nats, one of the largest of this job, at {where}"
     for name, tokens in (("baseline", token.baseline), ("job", token.job)):
         said = ", ".join(f"{one['text']!r} {math.exp(one['log_probability']):.0%}" for one in tokens)
         yield f"{name + ':':9} {said}"

@@ -65,8 +65,8 @@ METRICS = (
         better="higher",
         level="baseline",
         kind="quality",
-        definition="index of the first token that differs from the baseline, or of the first character if the jobs have"
-        " different weights; median over the samples that differ",
+        definition="index of the first token that differs from the baseline, or of the first character if the jobs use"
+        " models with different fingerprints; median over the samples that differ",
         section=None,
         aliases=("divergence",),
         column="first diff (token)",

@@ -183,7 +183,7 @@ function intervalsLine() {
   const lacking = without.map(([titles, why]) => `${titles.join(", ")} (${why})`).join("; ");
   const hasAny = summary.jobs.some((job) => Object.values(job.intervals).some(Array.isArray));
   const level = percent(confidence);
-  const explained = hasAny ? `The ${level} interval of a value is shown below it, and as a line on its bar. ★: the best value, if its interval does not overlap that of another job (differences from the baseline: without the baseline). ` : "";
+  const explained = hasAny ? `The ${level} interval of a value is shown below it, and as a line on its bar. ★: the best value, if its interval does not overlap that of any other job. In columns that compare with the baseline, the baseline is not considered. ` : "";
   return `${explained}${lacking ? `No interval: ${lacking}.` : ""}`.trim();
 }
 
