@@ -219,7 +219,7 @@ VALUES = [
     Case(
         "the latest run before the first one",
         ("show", "latest"),
-        ("'latest': no runs found in outputs/ and multirun/",),
+        ("'latest': no runs found in outputs/ or multirun/",),
     ),
     Case("a question without quotes", ("ask", "What", "is", "it?"), ("unexpected words: is it?", "quote the question")),
     Case(

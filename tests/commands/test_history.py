@@ -61,7 +61,7 @@ def test_ls_reads_other_directories_and_limits_the_number(ran: Path) -> None:
 
 def test_ls_without_runs_lists_nothing(tmp_path: Path) -> None:
     done = hforch("ls", cwd=tmp_path)
-    assert done.stdout == "" and "no runs found in outputs/ and multirun/" in done.stderr
+    assert done.stdout == "" and "no runs found in outputs/ or multirun/" in done.stderr
     assert listed(cwd=tmp_path) == []
 
 
@@ -167,7 +167,7 @@ def test_a_directory_named_latest_takes_precedence(ran: Path, tmp_path: Path) ->
 
 def test_latest_without_runs_is_an_error(tmp_path: Path) -> None:
     done = hforch("compare", "latest", cwd=tmp_path, code=2)
-    assert "'latest': no runs found in outputs/ and multirun/" in done.stderr
+    assert "'latest': no runs found in outputs/ or multirun/" in done.stderr
 
 
 def test_show_and_compare_omit_columns_that_only_checks_use(tmp_path: Path) -> None:
