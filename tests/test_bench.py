@@ -22,7 +22,17 @@ from bench.workload import WORKLOADS, prompts
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "benchmarks.md"
 LOADS_NO_MODEL = {"help", "decisions", "records", "faults", "report"}
-ON_OPENVINO = {"throughput", "scheduler", "sweep", "sweep-processes", "warmup", "scoring", "extras"}
+ON_OPENVINO = {
+    "throughput",
+    "scheduler",
+    "sweep",
+    "sweep-processes",
+    "warmup",
+    "scoring",
+    "extras",
+    "noise",
+    "decisions-real",
+}
 """Those that need OpenVINO, other than those named after it."""
 
 

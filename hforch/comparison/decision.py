@@ -169,9 +169,11 @@ def _nearest_miss(rows: Sequence[Row], bounds: Sequence[Bound], doubted: dict[st
     known = [(worst, row) for worst, row in by_row if worst != float("inf")]
     if not known:
         return f"no job qualifies: {_why_no_values(rows, bounds)}"
-    _, row = min(known, key=lambda one: one[0])
+    least, row = min(known, key=lambda one: one[0])
     told = "; ".join(bound.why(row) for _, bound in misses[row.entry.name])
-    return f"no job qualifies; the closest is job {row.title}: {told}"
+    others = [other.entry.name for worst, other in known if worst == least and other is not row]
+    also = f" (job{'s' * (len(others) > 1)} {', '.join(others)} {'are' if len(others) > 1 else 'is'} as close)"
+    return f"no job qualifies; the closest is job {row.title}: {told}{also if others else ''}"
 
 
 def _why_no_values(rows: Sequence[Row], bounds: Sequence[Bound]) -> str:

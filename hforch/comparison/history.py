@@ -86,7 +86,7 @@ def newest() -> Path:
     """
     found = max(_directories(None), key=lambda one: (_started(one), str(one)), default=None)
     if found is None:
-        places = " and ".join(f"{root}/" for root in ROOTS)
+        places = " or ".join(f"{root}/" for root in ROOTS)
         hint = "pass the directory of a run or sweep, or start a run first"
         raise ConfigError([Mistake("", f"'{LATEST}': no runs found in {places}", None, hint)])
     return found

@@ -48,7 +48,7 @@ def variation_line(rows: Sequence[Row]) -> str | None:
     ]
     if not parts:
         return None
-    line = f"standard deviation of tokens/s, over the qualified jobs: {', '.join(parts)}"
+    line = f"standard deviation of tokens/s, depending on the job (qualified jobs only): {', '.join(parts)}"
     if any(one.loads is not None for one in found):
         return line
     return f"{line}; each model was loaded only once, so this does not include differences between loads"

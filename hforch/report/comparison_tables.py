@@ -45,7 +45,10 @@ def _accelerator(row: Row) -> str:
 
 def _ttft(row: Row) -> str:
     p50, p95 = row.metrics.get("ttft_ms"), row.metrics.get("ttft_p95_ms")
-    return "" if p50 is None or p95 is None else f"{p50:.0f}{_interval(row, BY_NAME['ttft_ms'])} / {p95:.0f}"
+    if p50 is None or p95 is None:
+        return ""
+    one, other = (_interval(row, BY_NAME[name]) for name in ("ttft_ms", "ttft_p95_ms"))
+    return f"{p50:.0f}{one} / {p95:.0f}{other}"
 
 
 def _checks(row: Row) -> str:

@@ -79,7 +79,7 @@ def test_a_sweep(name: str, shared: Path) -> None:
         assert found["openvino"]["exact_match"] >= 0.5
     elif name == "continuous_batching":
         assert found["openvino"]["disk_mb"] == found["openvino_genai"]["disk_mb"]
-        assert found["openvino_genai"]["similarity"] > 0.5
+        assert found["openvino_genai"]["similarity"] > 0.4
     elif name == "precision_cost":
         assert found["fp32"]["disk_mb"] > 3 * found["int8"]["disk_mb"]
         assert found["int8"]["disk_mb"] > found["int4"]["disk_mb"]

@@ -24,6 +24,8 @@ QUESTIONS = [
     "Name a colour.",
 ]
 TOKENS = 48
+
+pytestmark = pytest.mark.openvino
 QUANTIZED = ["u8", "u4"]
 
 

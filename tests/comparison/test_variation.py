@@ -45,7 +45,7 @@ def test_the_line_states_ranges_and_that_one_load_hides_the_others(tmp_path: Pat
         write_job(tmp_path / name, answers(("a", [1])), **precision(name), rounds=told, interleaved=True)
     rows = compare(read_jobs([tmp_path])).rows
     assert variation_line(rows) == (
-        "standard deviation of tokens/s, over the qualified jobs: 6.7% to 12.9% between rounds; each model was loaded"
-        " only once, so this does not include differences between loads"
+        "standard deviation of tokens/s, depending on the job (qualified jobs only): 6.7% to 12.9% between rounds; each"
+        " model was loaded only once, so this does not include differences between loads"
     )
     assert variation_line([]) is None

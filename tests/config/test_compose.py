@@ -52,7 +52,8 @@ def test_every_built_in_option_makes_a_valid_job(option: str) -> None:
 def test_every_key_of_an_option_is_in_the_schema(option: str) -> None:
     group, _, name = option.partition("=")
     keys = OmegaConf.load(conf_dir() / group / f"{name}.yaml")
-    assert group == "ov_config" or {f"{group}.{key}" for key in keys} <= known_keys()
+    known = {".".join(key.split(".")[:2]) for key in known_keys()}
+    assert group == "ov_config" or {f"{group}.{key}" for key in keys} <= known
 
 
 def test_every_key_of_the_schema_is_in_some_option() -> None:

@@ -88,6 +88,12 @@ def _takes(one: TypeAdapter[Any], value: Any) -> bool:
     return True
 
 
+def _adapter(taken: Any) -> TypeAdapter[Any]:
+    plain = get_args(taken)[0] if get_origin(taken) is Annotated else taken
+    is_part = isinstance(plain, type) and issubclass(plain, BaseModel)  # has its own configuration
+    return TypeAdapter(taken) if is_part else TypeAdapter(taken, config=STRICT)
+
+
 # ---------------------------------------------------------------- the keys, from the types
 @cache
 def keys() -> tuple[Key, ...]:
@@ -95,7 +101,7 @@ def keys() -> tuple[Key, ...]:
     found: dict[str, list[TypeAdapter[Any]]] = {}
     for group, hint in get_type_hints(Job, include_extras=True).items():
         for path, taken in _keys(group, hint):
-            found.setdefault(path, []).append(TypeAdapter(taken, config=STRICT))
+            found.setdefault(path, []).append(_adapter(taken))
     open_to_any = [group for group, hint in get_type_hints(Job).items() if get_origin(hint) is dict]
     return tuple(Key(path, tuple(types), path.partition(".")[0] in open_to_any) for path, types in found.items())
 

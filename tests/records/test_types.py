@@ -27,7 +27,8 @@ from hforch.records.sample import Sample
 from hforch.records.schemas import schema_of
 from hforch.records.sweep import SweepRecord
 from hforch.records.versions import to_current
-from hforch.runs import JobContext, run, runner
+from hforch.runs import JobContext, continuing, run
+from hforch.runs.run_state import KEPT_FIELDS
 from hforch.runs.watcher import NullWatcher
 
 RECORDED = Path(__file__).parents[1] / "comparison" / "recorded"
@@ -238,8 +239,9 @@ def test_every_key_has_a_description(top: type[Part]) -> None:
 
 
 def test_the_keys_that_a_resumed_run_names_exist() -> None:
-    named = {*runner.NEW_IN_A_RESUMED, *runner.MEASURED, *runner.PLANNED}
-    assert named <= Record.model_fields.keys() and set(runner.KEPT_FIELDS) <= Sample.model_fields.keys()
+    named = {*continuing.NEW_IN_A_RESUMED, *continuing.NEW_IN_A_PART, *continuing.OF_THE_FIRST_LOAD}
+    named |= {*continuing.MEASURED, *continuing.PLANNED}
+    assert named <= Record.model_fields.keys() and set(KEPT_FIELDS) <= Sample.model_fields.keys()
 
 
 def test_the_tables_of_keys_are_up_to_date() -> None:

@@ -78,9 +78,7 @@ def test_charts_have_tooltips_that_name_the_job(drawn: Seen) -> None:
     assert {"Exact match", kl, "Top-1 agreement"} <= set(titles)
     assert drawn.page.locator("#charts .chart svg").count() == len(titles)
     assert "Pareto set" in drawn.page.inner_text("#charts figure:first-of-type")
-    assert "dominated in speed, memory and quality): jobs 0, 1." in drawn.page.inner_text(
-        "#charts figure:first-of-type"
-    )
+    assert "beat in speed, memory and quality): jobs 0, 1." in drawn.page.inner_text("#charts figure:first-of-type")
     drawn.page.locator("#charts figure:has-text('Exact match') svg path[aria-roledescription=point]").first.hover()
     assert "precision=fp32" in drawn.page.inner_text("#tip")
 

@@ -102,7 +102,7 @@ def _trade_offs(comparison: Comparison, asked: Sequence[str], decision: Decision
 
 def _pareto(names: Sequence[str]) -> str:
     """Return the sentence about the Pareto set."""
-    told = "Pareto set (no other job is confirmed to be better in speed, memory and quality)"
+    told = "Pareto set (qualified jobs that no other job is confirmed to beat in speed, memory and quality)"
     return f"{told}: {job_list(names) if names else 'none of these jobs'}."
 
 

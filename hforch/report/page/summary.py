@@ -13,6 +13,7 @@ from hforch.comparison.entries import Entry
 from hforch.comparison.intervals import reasons_without_interval
 from hforch.comparison.table import Comparison
 from hforch.metrics.registry import BY_NAME, COMPARED
+from hforch.records.intervals import OF_BASELINE
 from hforch.records.round_count import repeats_of, rounds_of
 from hforch.report.comparison import decision_lines
 from hforch.report.page.first_pass import FirstPass
@@ -73,6 +74,8 @@ def about(
 def _without_interval(comparison: Comparison) -> Iterator[tuple[list[str], str]]:
     """Yield the titles of metrics without an interval, and the reason."""
     for why, some in reasons_without_interval(comparison.rows).items():
+        if why == OF_BASELINE:  # the other jobs have intervals
+            continue
         if titles := [BY_NAME[name].title for name in some if BY_NAME[name] in COMPARED and name != "failed"]:
             yield titles, why
 
