@@ -227,6 +227,9 @@ def test_the_front_contains_the_points_that_no_other_point_beats() -> None:
     assert front_of([(1, 3), (2, 2), (3, 1), (1, 1), (2, 2)]) == [0, 1, 2, 4]
 
 
+BEATEN = "(qualified jobs that no other job is confirmed to beat in speed, memory and quality)"
+
+
 def test_the_caption_names_the_jobs_that_are_not_shown_to_be_dominated(tmp_path: Path) -> None:
     comparison = compare(read_jobs([write_reported(tmp_path)]))
     for chart in charts(comparison)[:2]:
