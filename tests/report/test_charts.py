@@ -98,7 +98,9 @@ def test_labels_of_logarithmic_axes_do_not_overlap_on_a_phone(browser: Any, tmp_
         record.write_text(json.dumps(whole))
     hforch("report", str(directory), "--optimize", "tokens_per_s")
     seen = open_page(browser, directory / "report.html", viewport={"width": 390, "height": 844})
-    assert "The axis of KL divergence (mean) is logarithmic, with 0 at its start." in seen.page.inner_text("#charts figure:first-of-type")
+    assert "The axis of KL divergence (mean) is logarithmic, with 0 at its start." in seen.page.inner_text(
+        "#charts figure:first-of-type"
+    )
     texts = seen.page.evaluate(TEXTS)
     assert len(texts) > 5 and [overlaps(one) for one in texts] == [[]] * len(texts)
     assert seen.is_quiet()
