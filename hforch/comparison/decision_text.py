@@ -11,6 +11,7 @@ from hforch.comparison.effect_text import about, effect_text, p_text
 from hforch.comparison.effects import BY_INPUT, are_interleaved, was_looked_at
 from hforch.comparison.rows import Row
 from hforch.metrics.metric import Metric
+from hforch.records.intervals import ONCE
 from hforch.statistics.power import inputs_for, rounds_for
 
 MOST_NAMED = 4  # rivals that a sentence lists one by one
@@ -39,7 +40,7 @@ def _winner(ranking: Ranking, winner: Row, tie_break: Ranking | None, rules: Rul
     among = " of the qualified jobs" if rules.has_refused else ""
     said = f"recommended: job {winner.title}, with the {rank} {metric.name}{among}: {_value(winner, metric)}"
     if ranking.is_by_value:
-        why = metric.without_interval or "measured once in each load"
+        why = metric.without_interval or ONCE
         return f"{said} (next: job {second.row.entry.name}, {_value(second.row, metric)}; no interval: {why})"
     said += f", {_against(second, ranking)}"
     if others:

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from hforch.comparison.rows import Row
 from hforch.metrics.metric import Metric
-from hforch.records.intervals import LOGARITHMIC
-from hforch.statistics.estimates import Effect, Interval, Scale
+from hforch.records.intervals import LOGARITHMIC, ONCE
+from hforch.statistics.estimates import Effect, Interval
 from hforch.statistics.inputs import difference_of_jobs
 from hforch.statistics.rounds import distance_of_halves, log_ratios, ratio_from_drifts, ratio_of_jobs
 from hforch.statistics.units import Units
@@ -40,10 +40,7 @@ def effect_of(
     """
     mine, theirs = row.metrics[metric.name] or 0.0, other.metrics[metric.name] or 0.0
     if is_same_run(row, other):
-        scale: Scale = "ratio" if metric.kind in RATIOS else "difference"
-        return Effect(
-            1.0 if scale == "ratio" else 0.0, scale, why="the jobs are identical and were run once", spread=0.0
-        )
+        return _none(metric)
     if metric.kind in RATIOS:
         return _of_costs(row, other, metric, mine, theirs, drifts, confidence)
     units = _units(row, metric, like=other), _units(other, metric, like=row)
@@ -97,7 +94,7 @@ def _of_costs(
     if not (mine > 0 and theirs > 0):
         return Effect(1.0 if mine == theirs else math.inf, "ratio", why="a value is not positive")
     if metric.without_interval or (metric.name not in row.evidence.rounds and not metric.is_throughput):
-        return Effect(mine / theirs, "ratio", why=metric.without_interval or "measured once in each load")
+        return Effect(mine / theirs, "ratio", why=metric.without_interval or ONCE)
     rounds = row.evidence.rounds.get(metric.name, ()), other.evidence.rounds.get(metric.name, ())
     logs = log_ratios(*rounds) if are_interleaved(row, other) else []
     if len(logs) > 1:

@@ -16,7 +16,7 @@ from hforch.statistics.units import Units
 from hforch.utils.datafiles import lines_of, parse_line
 from hforch.utils.paths import open_file
 
-EARLY = 16  # positions of an answer that flips_early covers; see scoring/divergences.py
+EARLY = 16  # the first positions of an answer, which flips_early covers
 Rounds = list[float | None]
 
 

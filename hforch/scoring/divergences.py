@@ -10,6 +10,7 @@ from typing import Any
 import numpy
 
 from hforch.generation.completion import Decode
+from hforch.records.evidence import EARLY
 from hforch.records.measured import AgainstBaseline
 from hforch.scoring.choices import Choices
 from hforch.scoring.distributions import (
@@ -23,7 +24,6 @@ from hforch.scoring.distributions import (
 )
 from hforch.scoring.token_reading import ScoredPart, Text, rounded
 
-EARLY = 16  # the first positions of an answer, which flips_early covers
 WORST, SHOWN_TOKENS = 3, 5  # positions per sample that are stored in full, and tokens stored for each
 BEFORE = 12  # preceding tokens that are stored with such a position, as text
 

@@ -60,11 +60,6 @@ class Effect:
     why: str = ""
     spread: float | None = None
 
-    @property
-    def none(self) -> float:
-        """The value that stands for no effect."""
-        return 1.0 if self.scale == "ratio" else 0.0
-
     def adjusted(self, p: float) -> Effect:
         return replace(self, p=p)
 

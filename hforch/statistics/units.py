@@ -54,11 +54,6 @@ class Units:
         missing = (0, max(0, length - len(self.sums)))
         return numpy.pad(numpy.array(self.sums), missing), numpy.pad(numpy.array(self.weights), missing)
 
-    def weight_of(self, unit: str) -> float:
-        """Return the weight of a unit; 0 if it does not contribute."""
-        place = self.places.get(unit, len(self.weights))
-        return self.weights[place] if place < len(self.weights) else 0.0
-
 
 def paired(one: Units, other: Units) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Return the sums and weights of two jobs for the units to which both contribute, in the same order."""
